@@ -1,0 +1,1 @@
+"""Serve an R model from AWS Lambda: the code of the function, and nothing else."""
