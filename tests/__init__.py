@@ -1,0 +1,1 @@
+"""The tests: `unit` needs no R, network or AWS; `integration` uses the real thing."""

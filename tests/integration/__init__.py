@@ -1,0 +1,1 @@
+"""Tests with real R, the real S3 protocol and the real Lambda emulator."""

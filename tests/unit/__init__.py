@@ -1,0 +1,1 @@
+"""Tests that need no R, network or AWS."""
