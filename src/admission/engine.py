@@ -77,13 +77,8 @@ class Engine:
             base["sys.source"](str(Path(__file__).with_name(source)), envir=self._functions)
         self._load = self._functions["load_model"]
 
-    @property
-    def version(self) -> str:
-        """R's version, such as ``4.5.0``."""
-        return str(self._r.baseenv["as.character"](self._r.baseenv["getRversion"]())[0])
-
     def load(self, file: bytes) -> Model:
-        """Read the content of an .rds file and try one prediction with what is in it.
+        """Read the content of an .rds file and have the model in it predict for two applicants.
 
         Raises
         ------
@@ -115,7 +110,8 @@ class Engine:
     def _call(self, failure: type[ModelUnusable | PredictionFailed], function: Any, *arguments: object) -> Any:
         """Call a function of engine.R: its value, or its error raised; what R printed goes to the log."""
         try:
-            answer = function(*arguments)
+            with self._r.openrlib.rlock:  # R is not thread-safe
+                answer = function(*arguments)
         except self._r.embedded.RRuntimeError as error:  # R unwound past tryCatch
             raise failure(f"R: {error}") from error
         finally:
