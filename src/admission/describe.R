@@ -25,10 +25,17 @@ describe_inputs <- function(model) {
 # The variables of the right-hand side and of an offset argument, without the constants a formula may mention.
 input_names <- function(model) {
   if (inherits(model, "nls")) return(names(model[["dataClasses"]]))
-  terms <- model_terms(model)
-  if (!inherits(terms, "terms")) not_a_model(model)
-  variables <- c(all.vars(attr(stats::delete.response(terms), "variables")), all.vars(model[["call"]]$offset))
-  Filter(function(name) is_input(name, model), unique(variables))
+  if (!inherits(model_terms(model), "terms")) not_a_model(model)
+  Filter(function(name) is_input(name, model), unique(unlist(lapply(used_expressions(model), all.vars))))
+}
+
+# What predict() evaluates. In predvars the knots of ns(gre, knots = k) are numbers, and k is no longer needed.
+used_expressions <- function(model) {
+  if (inherits(model, "nls")) return(list(stats::formula(model)[[3L]]))
+  terms <- stats::delete.response(model_terms(model))
+  used <- attr(terms, "predvars")
+  offset <- model[["call"]]$offset
+  c(as.list(if (is.null(used)) attr(terms, "variables") else used)[-1L], if (!is.null(offset)) call("offset", offset))
 }
 
 # A variable is only taken for a constant where that is certain: an input that is left out would give wrong answers.
@@ -40,8 +47,9 @@ is_input <- function(name, model) {
     FALSE
   } else if (is.function(value)) {
     TRUE
-  } else if (is.null(model[["call"]]$data)) {
-    NROW(value) > 1L && NROW(value) >= stats::nobs(model)
+  } else if (is_fitted_without_data(model)) {
+    # Then every variable was found where the response was, and is as long.
+    NROW(value) == NROW(kept_variable(response_name(model), model))
   } else {
     unknown_input(name, "may be a constant or a column of the data")
   }
@@ -56,22 +64,31 @@ data_classes <- function(model) {
   if (is.null(model[["dataClasses"]])) attr(model_terms(model), "dataClasses") else model[["dataClasses"]]
 }
 
-# The columns the model was fitted to, as far as it still carries them: what was given, then what the formula made of it.
+# The columns the model was fitted to, as far as it still carries them: as given, then as the formula made them.
 training_data <- function(model) {
   if (inherits(model, "nls")) return(mget(names(model[["dataClasses"]]), model[["m"]]$getEnv(), inherits = TRUE))
   c(if (is.data.frame(model[["data"]])) as.list(model[["data"]]), as.list(model[["model"]]))
 }
 
+is_fitted_without_data <- function(model) {
+  !is.null(model[["call"]]$formula) && !is.null(kept_variable(response_name(model), model))
+}
+
+response_name <- function(model) {
+  terms <- model_terms(model)
+  c(all.vars(attr(terms, "variables")[[1L + attr(terms, "response")]]), "")[1L]
+}
+
 # A variable of a model that was fitted without data =, which a formula made in a function has kept.
 kept_variable <- function(name, model) {
-  value <- if (is.null(model[["call"]]$data)) get0(name, envir = formula_environment(model))
+  value <- if (is.null(model[["call"]]$data) && nzchar(name)) get0(name, envir = formula_environment(model))
   if (is.atomic(value) && length(value) > 1L) value
 }
 
-# Functions that no factor, string or date could have been given to: any use, and use beside a number that is written out.
-NUMERIC <- c("*", "/", "^", "abs", "sqrt", "exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "offset",
-             "poly", "ns", "bs", "scale", "stats::poly", "stats::offset", "splines::ns", "splines::bs")
-NUMERIC_BESIDE_NUMBER <- c("<", "<=", ">", ">=", "%%", "%/%", "pmin", "pmax", "cut", "findInterval")
+# Functions that no factor, string or date could have been given to, and those that need a number written beside it.
+NUMERIC <- c("*", "/", "^", "abs", "sqrt", "exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan",
+             "offset", "poly", "ns", "bs", "scale", "stats::offset", "stats::poly", "splines::ns", "splines::bs")
+NUMERIC_BESIDE_NUMBER <- c("%%", "%/%", "pmin", "pmax", "cut", "findInterval")
 TRANSPARENT <- c("(", "I", "+", "-")
 
 # Whether the variable stands somewhere inside a function that proves it a number.
@@ -94,19 +111,27 @@ is_written_number <- function(expression) {
 }
 
 describe_input <- function(name, model, range) {
-  column <- training_data(model)[[name]]
-  if (is.null(column)) column <- kept_variable(name, model)
+  raw <- if (is.data.frame(model[["data"]])) model[["data"]][[name]] else kept_variable(name, model)
+  column <- if (is.null(raw)) training_data(model)[[name]] else raw
   type <- if (is.null(column)) c(data_classes(model)[name], NA)[1L] else stats::.MFclass(column)
   levels <- model[["xlevels"]][[name]]
   # A variable the formula itself turns into a factor, as in factor(rank), takes just the values that were seen.
-  converted <- intersect(sprintf(c("factor(%s)", "as.factor(%s)", "ordered(%s)"), name), names(model[["xlevels"]]))
+  as_factor <- sprintf(c("factor(%s)", "as.factor(%s)", "ordered(%s)"), deparse1(as.name(name), backtick = TRUE))
+  converted <- intersect(as_factor, names(model[["xlevels"]]))
+  inside <- Filter(function(used) {
+    name %in% all.vars(used) && !deparse1(used) %in% c(name, as_factor)
+  }, used_expressions(model))
 
   if (is.na(type) && !length(converted)) {
-    expressions <- c(attr(model_terms(model), "variables"), call("offset", model[["call"]]$offset))
-    if (!any(vapply(expressions, function(expression) is_proven_number(name, expression), NA))) {
+    if (!any(vapply(inside, function(used) is_proven_number(name, used), NA))) {
       unknown_input(name, "stands only inside a function")
     }
     type <- "numeric"
+  }
+  # The levels alone do not tell its codes, as some may be unused, nor what it was before it became a factor.
+  is_level <- type %in% c("factor", "ordered") || (is.na(type) && length(converted))
+  if (is_level && is.null(raw) && length(inside) && !inherits(model, "nls")) {
+    unknown_input(name, "stands inside a function that may need more of it than its levels")
   }
 
   if (inherits(column, "Date")) {
@@ -115,7 +140,7 @@ describe_input <- function(name, model, range) {
   } else if (type %in% c("factor", "ordered")) {
     kind <- "level"
     labels <- if (is.null(column)) levels else base::levels(column)
-    if (is.null(levels)) levels <- labels
+    levels <- stats::na.omit(if (is.null(levels)) labels else levels)
     codes <- match(levels, labels)
     class <- c(if (type == "ordered") "ordered", "factor")
     reader <- function(positions) structure(codes[positions], levels = labels, class = class)
@@ -124,8 +149,10 @@ describe_input <- function(name, model, range) {
     reader <- function(positions) levels[positions]
   } else if (length(converted)) {
     kind <- "level"
-    levels <- model[["xlevels"]][[converted[1L]]]
+    levels <- stats::na.omit(model[["xlevels"]][[converted[1L]]])
     values <- if (is.null(column)) levels else column[match(levels, as.character(column))]
+    # Of a column that is there only in part, for its type.
+    if (anyNA(values) && !is.object(column)) values[is.na(values)] <- as.vector(levels[is.na(values)], typeof(column))
     reader <- function(positions) values[positions]
   } else {
     kind <- switch(type, numeric = "number", logical = "logical", character = "text",
@@ -144,13 +171,14 @@ describe_input <- function(name, model, range) {
   )
 }
 
-# One or two values such as a caller may send, in the form they arrive in.
+# Two values such as a caller may send, in the form they arrive in, and different ones where that is possible.
 examples <- function(kind, column, levels, range) {
   seen <- unique(column[!is.na(column)])
   values <- switch(kind,
     level = c(1L, length(levels)),
-    text = c(as.character(seen), ""),
-    c(as.numeric(seen), range[is.finite(range)], 1)
+    logical = c(0, 1),
+    text = unique(c(as.character(seen), "", "a")),
+    unique(c(if (length(seen)) base::range(as.numeric(seen)), range[is.finite(range)], 1, 2))
   )
-  values[c(1L, min(2L, length(values)))]
+  values[1:2]
 }

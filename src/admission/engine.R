@@ -28,7 +28,8 @@ attempt <- function(action) {
 
 # R's message, without the one thing in it that an applicant sent: model.frame() repeats the levels it does not know.
 told <- function(error) {
-  sub(" has new levels? .*", " has a level that the model was not fitted to", paste(conditionMessage(error), collapse = " "))
+  message <- paste(conditionMessage(error), collapse = " ")
+  sub(" has new levels? .*", " has a level that the model was not fitted to", message)
 }
 
 models_loaded <- 0L
@@ -80,12 +81,13 @@ predictor <- function(model, inputs) {
 # A model that cannot predict must not replace one that can, so it has to show it for two applicants. The first
 # prediction is also the slow one, and is better paid for here than by a caller.
 rehearse <- function(predict_columns, examples) {
-  first <- lapply(examples, function(values) values[1L])
-  last <- lapply(examples, function(values) values[length(values)])
-  alone <- c(predict_columns(1L, first), predict_columns(1L, last))
-  # A formula with mean(x) in it takes the mean of whoever is in the batch.
-  if (!isTRUE(all.equal(predict_columns(2L, Map(c, first, last)), alone))) {
-    stop("the model predicts an applicant differently alone and in a batch", call. = FALSE)
+  alone <- c(predict_columns(1L, lapply(examples, `[`, 1L)), predict_columns(1L, lapply(examples, `[`, 2L)))
+  # A formula with mean(x) or median(x) in it takes that of whoever is in the batch.
+  for (rows in list(c(1L, 1L, 1L, 1L, 1L, 2L), c(1L, 2L, 2L, 2L, 2L, 2L))) {
+    together <- predict_columns(length(rows), lapply(examples, `[`, rows))
+    if (!isTRUE(all.equal(together, alone[rows]))) {
+      stop("the model predicts an applicant differently alone and in a batch", call. = FALSE)
+    }
   }
 }
 
@@ -95,10 +97,9 @@ is_probability <- function(model) {
 
 # Functions in the formula that nothing attached so far provides, such as ns() and bs() of splines.
 attach_functions <- function(model) {
-  expressions <- c(attr(model_terms(model), "predvars"), model[["call"]]$offset)
   environment <- formula_environment(model)
-  for (name in unique(unlist(lapply(expressions, all.names)))) {
-    known <- exists(name, envir = environment) || exists(name, envir = globalenv())
+  for (name in unique(unlist(lapply(used_expressions(model), all.names)))) {
+    known <- exists(name, envir = environment, mode = "function") || exists(name, mode = "function")
     if (!known && name %in% getNamespaceExports("splines")) attachNamespace("splines")
   }
 }

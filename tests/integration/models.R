@@ -90,8 +90,21 @@ stripped_in_function <- function(data) {
 write_case("glm-stripped-in-function", stripped_in_function(school), c("gre", "gpa"))
 write_case("lm-proven-numbers", lm(score ~ log(gre + 1) + I((gpa - 1)^2) + poly(years, 2), school),
            c("gre", "gpa", "years"))
-write_case("lm-beside-numbers", lm(score ~ cut(gre, c(0, 400, 900)) + ifelse(gpa > 2, 1, 0) + pmin(years, 5), school),
+write_case("lm-beside-numbers", lm(score ~ cut(gre, c(0, 400, 900)) + I(gpa %/% 2) + pmin(years, 5), school),
            c("gre", "gpa", "years"))
+knots <- c(400, 600)
+write_case("lm-knots", lm(score ~ ns(gre, knots = knots) + gpa, school), c("gre", "gpa"))
+known <- lm(score ~ gpa + factor(rank) + I(gpa - 1), school)
+known$data <- school[1L, ]
+write_case("lm-factor-with-one-row", known, c("gpa", "rank"))
+named <- transform(school, `home state` = state, `class rank` = rank, check.names = FALSE)
+asked <- transform(asked, `home state` = state, `class rank` = rank, check.names = FALSE)
+write_case("lm-names-with-blanks", lm(score ~ `home state` + factor(`class rank`), named),
+           c("home state", "class rank"))
+write_case("lm-factor-in-formula", lm(score ~ gre + factor(rank), school), c("gre", "rank"))
+write_case("lm-na-level", lm(score ~ gpa + tier, transform(school, tier = addNA(tier))), c("gpa", "tier"))
+with_rates <- function(gre, score, years, rates = (1:52)^1.5) lm(score ~ gre + I(rates[years] * 2))
+write_case("lm-constant-vector", with_rates(school$gre, school$score, school$years), c("gre", "years"))
 write_case("lm-offset-argument", lm(score ~ gpa, school, offset = years), c("gpa", "years"))
 write_case("glm-contrast-function", glm(admit ~ C(rank, sum) + gre, binomial, ranked), c("rank", "gre"))
 write_case("glm-factor-of-logical", glm(admit ~ factor(legacy) + gre, binomial, school), c("legacy", "gre"))
@@ -138,6 +151,17 @@ refused("constant-or-column", (function(data) {
 })(school))
 refused("pi", lm(score ~ I(gre * pi), school))
 refused("compared-with-a-string", lm(score ~ I(state > "J") + gre, school))
+refused("compared-with-a-number", lm(score ~ gpa + I(size >= 2), transform(school, size = ordered(rank, 4:1))))
+refused("factor-and-more", lm(score ~ factor(years) + gre:I(years > 6), school))
+refused("code-of-a-factor", lm(score ~ tier + gre:as.numeric(tier), school))
+refused("mean-of-the-batch", lm(score ~ gpa + log(gre / mean(gre)), school))
+refused("median-of-the-batch", glm(admit ~ gpa + pmin(gre, 3 * median(gre)), binomial, transform(school, gre = gre^3)))
+refused("call-removed", (function(data) {
+  years <- 5
+  model <- lm(score ~ I(gre * log(years)), data)
+  model$call <- NULL
+  model
+})(school))
 refused("type-unknown", lm(score ~ as.numeric(rank) + gre, ranked))
 refused("depends-on-the-batch", glm(score ~ I(gre - mean(gre)), gaussian, school))
 refused("ranges-without-names", structure(base, ranges = list(c(200, 800))))
