@@ -71,18 +71,10 @@ def install(what: str, packages_by_manager: dict[str, list[str]]) -> None:
 
 def pip_install(virtual_environment: Path, requirements: Path, options: list[str]) -> None:
     """Install exactly what is pinned: no dependency is resolved and no build environment is fetched."""
+    pip = [str(virtual_environment / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-qq"]
+    exactly = ["--no-deps", "--require-hashes", "--no-build-isolation"]
     run(
-        [
-            *(
-                str(virtual_environment / "bin" / "python"),
-                "-m",
-                "pip",
-                "install",
-                "-qq",
-                "--disable-pip-version-check",
-            ),
-            *("--no-deps", "--require-hashes", "--no-build-isolation", *options, "--requirement", str(requirements)),
-        ],
+        [*pip, "install", *exactly, *options, "--requirement", str(requirements)],
         # ABI mode compiles nothing; the layer, where every millisecond counts, is built in API mode.
         {"RPY2_CFFI_MODE": "ABI"},
     )

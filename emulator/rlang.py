@@ -21,7 +21,7 @@ def r_environment() -> dict[str, str]:
     Returns
     -------
     dict
-        ``R_HOME``, ``LD_LIBRARY_PATH`` and R's other paths.
+        ``R_HOME``, ``LD_LIBRARY_PATH`` and R's other paths, and the mode rpy2 was installed in (`bootstrap`).
 
     Raises
     ------
@@ -40,4 +40,4 @@ def r_environment() -> dict[str, str]:
     # The folders the dynamic linker searches anyway must not come before those Python's own modules were linked with.
     folders = variables.get("LD_LIBRARY_PATH", "").split(":")
     variables["LD_LIBRARY_PATH"] = ":".join(folder for folder in folders if not _SYSTEM_FOLDER.fullmatch(folder))
-    return variables
+    return variables | {"RPY2_CFFI_MODE": "ABI"}

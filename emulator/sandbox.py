@@ -49,7 +49,6 @@ def function_on(
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": storage.endpoint,
         **r_environment(),
-        "RPY2_CFFI_MODE": "ABI",
         **(overrides or {}),
     }
     with LambdaFunction(configuration, environment, log, port) as function:

@@ -70,9 +70,7 @@ training_data <- function(model) {
   c(if (is.data.frame(model[["data"]])) as.list(model[["data"]]), as.list(model[["model"]]))
 }
 
-is_fitted_without_data <- function(model) {
-  !is.null(model[["call"]]$formula) && !is.null(kept_variable(response_name(model), model))
-}
+is_fitted_without_data <- function(model) !is.null(kept_variable(response_name(model), model))
 
 response_name <- function(model) {
   terms <- model_terms(model)
@@ -81,7 +79,9 @@ response_name <- function(model) {
 
 # A variable of a model that was fitted without data =, which a formula made in a function has kept.
 kept_variable <- function(name, model) {
-  value <- if (is.null(model[["call"]]$data) && nzchar(name)) get0(name, envir = formula_environment(model))
+  call <- model[["call"]] # which a file may have lost, and then nothing tells how the model was fitted
+  without_data <- !is.null(call$formula) && is.null(call$data)
+  value <- if (without_data && nzchar(name)) get0(name, envir = formula_environment(model))
   if (is.atomic(value) && length(value) > 1L) value
 }
 
@@ -95,7 +95,7 @@ TRANSPARENT <- c("(", "I", "+", "-")
 is_proven_number <- function(name, expression, proven = FALSE) {
   if (is.name(expression)) return(proven && identical(as.character(expression), name))
   if (!is.call(expression)) return(FALSE)
-  called <- paste(deparse(expression[[1L]]), collapse = "")
+  called <- deparse1(expression[[1L]])
   parts <- as.list(expression)[-1L]
   proven <- called %in% NUMERIC || (proven && called %in% TRANSPARENT) ||
     (called %in% NUMERIC_BESIDE_NUMBER && any(vapply(parts, is_written_number, NA)))
@@ -129,7 +129,7 @@ describe_input <- function(name, model, range) {
     type <- "numeric"
   }
   # The levels alone do not tell its codes, as some may be unused, nor what it was before it became a factor.
-  is_level <- type %in% c("factor", "ordered") || (is.na(type) && length(converted))
+  is_level <- is.na(type) || type %in% c("factor", "ordered")
   if (is_level && is.null(raw) && length(inside) && !inherits(model, "nls")) {
     unknown_input(name, "stands inside a function that may need more of it than its levels")
   }

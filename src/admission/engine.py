@@ -72,10 +72,10 @@ class Engine:
         self._r = _start_r(self._console)
         # R reads its own source files: no R code is ever built from a Python string.
         base = self._r.baseenv
-        self._functions = base["new.env"](parent=base)
+        functions = base["new.env"](parent=base)
         for source in _SOURCES:
-            base["sys.source"](str(Path(__file__).with_name(source)), envir=self._functions)
-        self._load = self._functions["load_model"]
+            base["sys.source"](str(Path(__file__).with_name(source)), envir=functions)
+        self._load = functions["load_model"]
 
     def load(self, file: bytes) -> Model:
         """Read the content of an .rds file and have the model in it predict for two applicants.
@@ -87,15 +87,12 @@ class Engine:
         """
         description = self._call(ModelUnusable, self._load, self._r.ByteSexpVector(_decompress(file)))
         fields = _named(description)
-        return Model(
-            inputs=tuple(_input(field) for field in fields["inputs"]),
-            response=fields["response"][0],
-            predict=self._predictor(fields["predict"], [_named(field)["kind"][0] for field in fields["inputs"]]),
-        )
+        inputs = tuple(_input(field) for field in fields["inputs"])
+        return Model(inputs, fields["response"][0], self._predictor(fields["predict"], inputs))
 
-    def _predictor(self, function: Any, kinds: list[Kind]) -> Callable[[int, Sequence[Column]], list[float]]:
+    def _predictor(self, function: Any, inputs: Sequence[Input]) -> Callable[[int, Sequence[Column]], list[float]]:
         def predict(rows: int, columns: Sequence[Column]) -> list[float]:
-            vectors = [self._vector(kind, column) for kind, column in zip(kinds, columns, strict=True)]
+            vectors = [self._vector(field.kind, column) for field, column in zip(inputs, columns, strict=True)]
             return list(self._call(PredictionFailed, function, rows, *vectors))
 
         return predict

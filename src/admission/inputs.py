@@ -1,7 +1,8 @@
 """One applicant against the model's own description of its inputs.
 
 A fitted R model knows its variables, their types and the levels of its factors, so nothing about gre, gpa or rank is
-written here. Values become plain numbers (a level becomes its position), which is all that ever reaches R.
+written here. Values become plain numbers (a level becomes its position), which is all that ever reaches R but for the
+strings of text variables.
 """
 
 from __future__ import annotations
@@ -61,11 +62,11 @@ class Input:
     minimum: float = -math.inf
     maximum: float = math.inf
 
-    @property
+    @cached_property
     def allowed(self) -> str:
         """What a caller may send, as the end of the sentence "must be …"."""
         if self.kind == "level":
-            return f"one of {_listing([_level(level) for level in self.levels[: _LISTED_NAMES + 1]], len(self.levels))}"
+            return f"one of {_listing([_level(level) for level in self.levels])}"
         if self.kind == "logical":
             return "true or false"
         if self.kind == "date":
@@ -187,19 +188,20 @@ def _rows(
     inputs: Sequence[Input], applicants: Sequence[object], problems: dict[int, list[str]]
 ) -> dict[int, Mapping[str, object]]:
     """Pick the applicants that are objects, by position, and report fields no input has."""
-    names = {field.name: None for field in inputs}
-    expected = _listing(list(names)) or "none"
+    names = [field.name for field in inputs]
+    known = set(names)
+    expected = _listing(names) or "none"
     rows: dict[int, Mapping[str, object]] = {}
     for position, applicant in enumerate(applicants):
         if not isinstance(applicant, Mapping):
             problems[position] = [f"applicant: {_of_wrong_type(applicant)}, must be an object with {expected}"]
             continue
         rows[position] = applicant
-        if not applicant.keys() <= names.keys():
+        if not applicant.keys() <= known:
             problems[position] = [
                 f"{_shown(name)}: is not an input of the model, whose inputs are {expected}"
                 for name in applicant
-                if name not in names
+                if name not in known
             ]
     return rows
 
@@ -256,10 +258,9 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _listing(names: Sequence[str], total: int | None = None) -> str:
-    total = len(names) if total is None else total
+def _listing(names: Sequence[str]) -> str:
     listed = ", ".join(names[:_LISTED_NAMES])
-    return listed if total <= _LISTED_NAMES else f"{listed}, … ({total} in all)"
+    return listed if len(names) <= _LISTED_NAMES else f"{listed}, … ({len(names)} in all)"
 
 
 def _level(level: str) -> str:

@@ -36,7 +36,7 @@ def engine() -> Engine:
     """R in this very process, started as the template says. `make` runs pytest with R's library path."""
     declared = read_function(TEMPLATE, {"ModelBucket": "unused"}).environment
     names = ("R_DEFAULT_PACKAGES", "R_ENABLE_JIT", "LC_ALL")
-    os.environ.update(r_environment() | {name: declared[name] for name in names} | {"RPY2_CFFI_MODE": "ABI"})
+    os.environ.update(r_environment() | {name: declared[name] for name in names})
     return Engine()
 
 

@@ -105,6 +105,13 @@ write_case("lm-factor-in-formula", lm(score ~ gre + factor(rank), school), c("gr
 write_case("lm-na-level", lm(score ~ gpa + tier, transform(school, tier = addNA(tier))), c("gpa", "tier"))
 with_rates <- function(gre, score, years, rates = (1:52)^1.5) lm(score ~ gre + I(rates[years] * 2))
 write_case("lm-constant-vector", with_rates(school$gre, school$score, school$years), c("gre", "years"))
+beside_a_vector <- function(data) {
+  years <- c("not", "the", "column")
+  model <- lm(score ~ gre + years, data)
+  model$call <- NULL
+  model
+}
+write_case("lm-call-removed", beside_a_vector(school), c("gre", "years"))
 write_case("lm-offset-argument", lm(score ~ gpa, school, offset = years), c("gpa", "years"))
 write_case("glm-contrast-function", glm(admit ~ C(rank, sum) + gre, binomial, ranked), c("rank", "gre"))
 write_case("glm-factor-of-logical", glm(admit ~ factor(legacy) + gre, binomial, school), c("legacy", "gre"))

@@ -241,7 +241,6 @@ print(json.dumps([started, children.ru_minflt, model.predict(1, [[800.0], [4.0],
         | {
             "PYTHONPATH": str(ROOT / "src"),
             "R_DEFAULT_PACKAGES": "NULL",
-            "RPY2_CFFI_MODE": "ABI",
         },
         check=True,
         capture_output=True,

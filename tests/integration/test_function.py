@@ -205,11 +205,9 @@ def test_memory_is_flat_over_hundreds_of_invocations(
 
 
 def test_memory_is_flat_over_many_refreshes(s3: EmbeddedS3, start: StartFunction, models: Path) -> None:
-    large = (models / "large.rds").read_bytes()
     peaks = []
     with start(s3, MODEL_REFRESH_SECONDS="0.000001") as (function, _):
         for number in range(40):
-            s3.put("admission.rds", large)
             version = s3.put("admission.rds", (models / ("large.rds" if number % 2 else "large-too.rds")).read_bytes())
             assert invoke(function, {"x": 1, "explain": True})["model"]["version"] == version
             peaks.append(function.peak_memory_mb())
