@@ -17,7 +17,8 @@ class Settings:
     Attributes
     ----------
     bucket, key
-        Where the model is in S3 (``MODEL_BUCKET``, ``MODEL_KEY``).
+        Where the model is in S3 (``MODEL_BUCKET``, ``MODEL_KEY``). For a run without S3 the bucket is a folder, as
+        ``file:///folder``.
     sha256
         Lower-case hex digest the model file must have, or None for any file (``MODEL_SHA256``).
     refresh_seconds
@@ -56,8 +57,8 @@ class Settings:
             return value
 
         bucket = text("MODEL_BUCKET")
-        if not re.fullmatch("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
-            problems.append("MODEL_BUCKET must name the bucket that holds the model")
+        if not re.fullmatch("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|file:///.+", bucket):
+            problems.append("MODEL_BUCKET must name the bucket that holds the model, or a folder as file:///folder")
         refresh_seconds = number("MODEL_REFRESH_SECONDS", cls.refresh_seconds)
         if refresh_seconds < 0:
             problems.append("MODEL_REFRESH_SECONDS must be 0 (never) or more")

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import obstore
 from obstore.exceptions import BaseError, NotModifiedError, PermissionDeniedError, UnauthenticatedError
-from obstore.store import S3Store
+from obstore.store import LocalStore, S3Store
 
 from admission.engine import Model
-from admission.errors import ModelError, ModelUnavailable, ModelUnusable
+from admission.errors import InvalidSettings, ModelError, ModelUnavailable, ModelUnusable
 from admission.inputs import RESERVED
 from admission.settings import Settings
 
@@ -25,6 +26,7 @@ _REQUEST_TIMEOUT = timedelta(seconds=2)
 _CONNECT_TIMEOUT = timedelta(seconds=1)
 _RETRY_TIMEOUT = timedelta(seconds=1)
 _MAX_RETRIES = 2
+_FOLDER = "file://"
 
 
 @dataclass(frozen=True)
@@ -64,21 +66,28 @@ class Bucket:
     """The bucket that holds the model.
 
     Credentials, region and endpoint come from the environment, as on Lambda: ``AWS_ACCESS_KEY_ID`` and its kin,
-    ``AWS_REGION``, ``AWS_ENDPOINT_URL``.
+    ``AWS_REGION``, ``AWS_ENDPOINT_URL``. A name such as ``file:///folder`` stands for that folder, without S3.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._store = S3Store(
-            name,
-            client_options={
-                # Only an endpoint that says http:// is spoken to in the clear; S3's own is https://.
-                "allow_http": True,
-                "timeout": _REQUEST_TIMEOUT,
-                "connect_timeout": _CONNECT_TIMEOUT,
-            },
-            retry_config={"max_retries": _MAX_RETRIES, "retry_timeout": _RETRY_TIMEOUT},
-        )
+        self._store: LocalStore | S3Store
+        if name.startswith(_FOLDER):
+            folder = Path(name.removeprefix(_FOLDER))
+            if not folder.is_dir():
+                raise InvalidSettings(f"MODEL_BUCKET must name a folder that exists, {name} does not")
+            self._store = LocalStore(folder)
+        else:
+            self._store = S3Store(
+                name,
+                client_options={
+                    # Only an endpoint that says http:// is spoken to in the clear; S3's own is https://.
+                    "allow_http": True,
+                    "timeout": _REQUEST_TIMEOUT,
+                    "connect_timeout": _CONNECT_TIMEOUT,
+                },
+                retry_config={"max_retries": _MAX_RETRIES, "retry_timeout": _RETRY_TIMEOUT},
+            )
 
     def fetch(self, key: str, known_etag: str | None = None) -> ModelFile | None:
         """Get an object, or None if it still has the known ETag.
@@ -189,7 +198,7 @@ class ModelStore:
 
 
 def _url(bucket: str, key: str) -> str:
-    return f"s3://{bucket}/{key}"
+    return f"{bucket}/{key}" if bucket.startswith(_FOLDER) else f"s3://{bucket}/{key}"
 
 
 def _reason(error: Exception, bucket: str, key: str) -> str:
@@ -206,4 +215,5 @@ def _reason(error: Exception, bucket: str, key: str) -> str:
         return "S3 did not answer in time"
     if "kind: Connect" in text:
         return "S3 cannot be reached"
-    return f"S3 could not be read: {text.partition(chr(10))[0]}"
+    where = "the folder" if bucket.startswith(_FOLDER) else "S3"
+    return f"{where} could not be read: {text.partition(chr(10))[0]}"

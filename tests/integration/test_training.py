@@ -40,3 +40,11 @@ def test_data_that_cannot_be_used_are_refused(content: str, message: str, tmp_pa
     with pytest.raises(AssertionError, match=message):
         rscript(FOLDER / "train.R", tmp_path / "data.csv", tmp_path / "model.rds")
     assert not (tmp_path / "model.rds").exists()
+
+
+def test_the_sample_is_the_model_that_training_gives(reference_model: bytes, tmp_path: Path) -> None:
+    (tmp_path / "trained.rds").write_bytes(reference_model)
+    models = TEMPLATE.parent / "src" / "sample" / "admission.rds", tmp_path / "trained.rds"
+    sample, trained = (rscript(Path(__file__).with_name("coefficients.R"), model) for model in models)
+    assert sample == trained
+    assert "rank4" in sample

@@ -27,7 +27,13 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
     assert Settings.from_environment(environment) == Settings("models")
 
 
-@pytest.mark.parametrize("bucket", ["No Such_Bucket", "a", "s3://models", "-models", "x" * 64])
+def test_a_folder_may_stand_for_the_bucket() -> None:
+    assert Settings.from_environment({"MODEL_BUCKET": "file:///var/task/sample"}).bucket == "file:///var/task/sample"
+
+
+@pytest.mark.parametrize(
+    "bucket", ["No Such_Bucket", "a", "s3://models", "-models", "x" * 64, "file://", "file:///", "file://host/folder"]
+)
 def test_what_is_no_name_of_a_bucket_is_refused(bucket: str) -> None:
     with pytest.raises(InvalidSettings, match="MODEL_BUCKET"):
         Settings.from_environment({"MODEL_BUCKET": bucket})

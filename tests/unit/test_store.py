@@ -3,14 +3,15 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from admission.engine import Model
-from admission.errors import ModelError, ModelUnavailable, ModelUnusable
+from admission.errors import InvalidSettings, ModelError, ModelUnavailable, ModelUnusable
 from admission.inputs import Input
 from admission.settings import Settings
-from admission.store import ModelFile, ModelStore
+from admission.store import Bucket, ModelFile, ModelStore
 
 SETTINGS = Settings("models", "admission.rds", refresh_seconds=300)
 
@@ -181,3 +182,27 @@ def test_a_model_whose_input_hides_a_field_of_the_event_is_refused(s3: FakeS3, m
     s3.put(b"model=explain")
     with pytest.raises(ModelUnusable, match="its input explain has the name of a field of the event"):
         make().current()
+
+
+def test_a_folder_stands_for_a_bucket(tmp_path: Path) -> None:
+    (tmp_path / "admission.rds").write_bytes(b"first")
+    bucket = Bucket(f"file://{tmp_path}")
+    first = bucket.fetch("admission.rds")
+    assert first is not None
+    assert (first.content, first.version) == (b"first", None)
+    assert bucket.fetch("admission.rds", first.etag) is None
+    (tmp_path / "admission.rds").write_bytes(b"second one")
+    second = bucket.fetch("admission.rds", first.etag)
+    assert second is not None
+    assert second.content == b"second one"
+    with pytest.raises(ModelUnavailable) as raised:
+        bucket.fetch("nothing.rds")
+    assert str(raised.value) == f"the bucket has no such object (file://{tmp_path}/nothing.rds)"
+
+
+def test_a_folder_that_does_not_exist_is_a_wrong_setting(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="MODEL_BUCKET must name a folder that exists"):
+        Bucket(f"file://{tmp_path}/nothing")
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidSettings, match="MODEL_BUCKET must name a folder that exists"):
+        Bucket(f"file://{tmp_path}/file")
