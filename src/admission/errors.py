@@ -10,7 +10,15 @@ from collections.abc import Sequence
 
 
 class AdmissionError(Exception):
-    """Base of every error this function raises on purpose."""
+    """Base of every error this function raises on purpose.
+
+    Attributes
+    ----------
+    status
+        What a caller over HTTP gets it as.
+    """
+
+    status = 500
 
 
 class InvalidSettings(AdmissionError):
@@ -26,6 +34,8 @@ class InvalidInput(AdmissionError):
         One sentence for each bad field, each naming the field and what is allowed.
     """
 
+    status = 400
+
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
@@ -33,6 +43,8 @@ class InvalidInput(AdmissionError):
 
 class ModelError(AdmissionError):
     """There is no model to answer with. A later invocation tries again."""
+
+    status = 503
 
 
 class ModelUnavailable(ModelError):
@@ -45,3 +57,5 @@ class ModelUnusable(ModelError):
 
 class PredictionFailed(AdmissionError):
     """R raised an error, or has no number to give, for an applicant that passed every check."""
+
+    status = 422

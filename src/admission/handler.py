@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from admission import events
+from admission import events, http_api
 from admission.engine import Engine
 from admission.errors import AdmissionError, ModelError
 from admission.scoring import score
@@ -36,23 +36,28 @@ except ModelError as error:
 @metrics.log_metrics(capture_cold_start_metric=True)
 @logger.inject_lambda_context
 def lambda_handler(event: Any, context: Any) -> events.Reply:  # noqa: ARG001  # the decorators read the context
-    """Answer one event; see `admission.events` for its forms.
+    """Answer one event; see `admission.events` for its forms, and `admission.http_api` for how one comes over HTTP.
 
     Raises
     ------
     InvalidInput, ModelUnavailable, ModelUnusable, PredictionFailed
-        The invocation fails with this name as its ``errorType`` and every reason in its ``errorMessage``.
+        A direct invocation fails with this name as its ``errorType`` and every reason in its ``errorMessage``.
     """
+    return http_api.respond(event, _answer) if http_api.is_request(event) else _answer(event)
+
+
+def _answer(event: object) -> events.Reply:
+    # Without the request it may have come in, whose headers hold credentials.
     logger.debug("event", extra={"event": event})
     try:
-        return _answer(event)
+        return _score(event)
     except AdmissionError as error:
-        # The runtime logs the error itself.
+        # The runtime logs the error of a direct invocation itself.
         metrics.add_metric(type(error).__name__, MetricUnit.Count, 1)
         raise
 
 
-def _answer(event: object) -> events.Reply:
+def _score(event: object) -> events.Reply:
     started = time.perf_counter()
     call = events.read(event)
     served = store.current()
