@@ -13,10 +13,11 @@ EVENT = events/admit.json
 MODEL = $(TRAINED)
 DATA = models/admission/applicants.csv
 PORT = 3001
+LAYER = .aws-sam/build/RLayer
 # Variables of the function that differ from the template's.
 SETTINGS =
 # The shell gets them from the environment, so that a path may hold blanks and quotes.
-export EVENT MODEL DATA PORT
+export EVENT MODEL DATA PORT LAYER
 
 # stdout belongs to the answer of `make run`.
 MAKEFLAGS += --no-print-directory
@@ -56,6 +57,23 @@ test-unit: $(READY) ## tests without R, network or AWS
 .PHONY: test-integration
 test-integration: $(READY) $(TRAINED) ## tests with real R, S3 protocol and Lambda emulator
 	@LD_LIBRARY_PATH="$$(R RHOME)/lib" $(BIN)/python -m pytest tests/integration
+
+.PHONY: replica
+replica: $(READY) ## make the Docker images that stand in for Lambda's, and start Docker if need be
+	@$(BIN)/python -m emulator.replica up
+
+.PHONY: replica-down
+replica-down: $(READY) ## end the Docker engine that make replica started
+	@$(BIN)/python -m emulator.replica down
+
+.PHONY: test-replica
+test-replica: replica $(TRAINED) ## tests of the built artefacts, in Docker
+	@$(BIN)/sam build --config-env replica
+	@$(BIN)/python -m pytest --rung replica tests/integration/test_function.py tests/integration/test_replica.py
+
+.PHONY: layer-report
+layer-report: $(READY) ## where the bytes of the built layer are: LAYER=.aws-sam/build/RLayer
+	@$(BIN)/python -m emulator.layer "$$LAYER"
 
 .PHONY: lint
 lint: $(READY) ## ruff, mypy, cfn-lint, sam validate

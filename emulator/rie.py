@@ -86,7 +86,7 @@ class LambdaFunction:
         self._configuration = configuration
         self._environment = environment
         self._log = log
-        self.port = _free_port(port)
+        self.port = free_port(port)
         self._reports = threading.Semaphore(0)
         self._init_ms: float | None = None
         self._invoke_ms: float | None = None
@@ -99,7 +99,7 @@ class LambdaFunction:
     def __enter__(self) -> Self:
         command = [
             *(str(emulator_path()), "--runtime-interface-emulator-address", f"127.0.0.1:{self.port}"),
-            *("--runtime-api-address", f"127.0.0.1:{_free_port()}"),
+            *("--runtime-api-address", f"127.0.0.1:{free_port()}"),
             *(sys.executable, "-m", "awslambdaric", self._configuration.handler),
         ]
         # Should this process be killed outright, the kernel ends the emulator, which ends the function.
@@ -140,7 +140,7 @@ class LambdaFunction:
             payload = connection.getresponse().read().decode()
         # A sandbox that died writes no report.
         self._reports.acquire(timeout=_REPORT_SECONDS)
-        return Answer(payload, _is_error(payload))
+        return Answer(payload, is_error(payload))
 
     def wait(self) -> None:
         """Wait until the emulator ends, which it does by itself only if it fails."""
@@ -148,12 +148,8 @@ class LambdaFunction:
 
     def peak_memory_mb(self) -> float | None:
         """Largest resident set so far of the process the function runs in, in MB of 2**20 bytes."""
-        for pid in self._runtime_pids():
-            with contextlib.suppress(OSError):
-                status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-                if found := re.search(r"VmHWM:\s+(\d+) kB", status):
-                    return int(found[1]) / 1024
-        return None
+        peaks = (peak_memory_mb(pid) for pid in self._runtime_pids())
+        return next((peak for peak in peaks if peak is not None), None)
 
     def _runtime_pids(self) -> list[int]:
         pids: list[int] = []
@@ -231,7 +227,17 @@ class LambdaFunction:
         return "\t".join(fields)
 
 
-def _is_error(payload: str) -> bool:
+def peak_memory_mb(pid: int) -> float | None:
+    """Largest resident set so far of a process, in MB of 2**20 bytes; None if it has ended."""
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        if found := re.search(r"VmHWM:\s+(\d+) kB", status):
+            return int(found[1]) / 1024
+    return None
+
+
+def is_error(payload: str) -> bool:
+    """Whether an invocation that gave this has failed, which the emulator does not say otherwise."""
     try:
         answer = json.loads(payload)
     except ValueError:
@@ -251,7 +257,7 @@ def emulator_path() -> Path:
     if platform.system() != "Linux" or machine is None:
         raise NotEmulatedError(
             "AWS's Runtime Interface Emulator is a program for Linux on x86_64 and arm64; on this machine use "
-            "`sam build` and `sam local invoke`, which run it in Docker (README.md, Deploy)"
+            "`sam build` and `sam local invoke`, which run it in Docker (README.md)"
         )
     emulator = Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
     if not os.access(emulator, os.X_OK):
@@ -259,7 +265,14 @@ def emulator_path() -> Path:
     return emulator
 
 
-def _free_port(wanted: int = 0) -> int:
+def free_port(wanted: int = 0) -> int:
+    """Check that a port of the loopback interface can be listened on; 0 finds one.
+
+    Raises
+    ------
+    NotEmulatedError
+        If it cannot.
+    """
     with socket.socket() as probe:
         # As the emulator will bind it, a port that is only waiting for late packets is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

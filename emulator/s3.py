@@ -18,6 +18,11 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "emulated", "AWS_SECRET_ACCESS_KEY": "emulat
 class EmbeddedS3:
     """A versioned bucket, private to this process and gone with it.
 
+    Parameters
+    ----------
+    address
+        Where the server listens: the loopback interface, or one that containers reach.
+
     Attributes
     ----------
     endpoint
@@ -28,9 +33,12 @@ class EmbeddedS3:
         A boto3 S3 client that talks to it.
     """
 
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self._address = address
+
     def __enter__(self) -> Self:
         logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # moto's web server logs every request
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._server = ThreadedMotoServer(ip_address=self._address, port=0, verbose=False)
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.endpoint = f"http://{host}:{port}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from typing import Any
 
 import pytest
 from samcli.yamlhelper import yaml_parse
 
 from admission import events
+from emulator.replica import BUILD_IMAGE, RUN_IMAGE
 from emulator.sandbox import TEMPLATE
 from emulator.stack import read_function
 
@@ -59,6 +61,41 @@ def test_the_schedule_sends_the_warmers_event_every_five_minutes() -> None:
     sent = json.loads(warmer["Input"])
     assert isinstance(events.read(sent), events.Warmer)
     assert sent == json.loads((TEMPLATE.parent / "events" / "warmer.json").read_text(encoding="utf-8"))
+
+
+def test_the_http_api_wants_signed_requests() -> None:
+    assert RESOURCES["HttpApi"]["Properties"]["Auth"] == {"EnableIamAuthorizer": True, "DefaultAuthorizer": "AWS_IAM"}
+    route = FUNCTION["Events"]["Admit"]
+    assert route["Type"] == "HttpApi"
+    assert route["Properties"] == {"ApiId": {"Ref": "HttpApi"}, "Method": "POST", "Path": "/admit"}
+
+
+def test_function_and_layer_are_for_one_architecture() -> None:
+    layer = RESOURCES["RLayer"]
+    chosen = {"Ref": "Architecture"}
+    assert FUNCTION["Architectures"] == layer["Properties"]["CompatibleArchitectures"] == [chosen]
+    assert layer["Metadata"]["BuildArchitecture"] == chosen
+    # The first one's image is what `sam build` builds the layer in.
+    assert layer["Properties"]["CompatibleRuntimes"][0] == FUNCTION["Runtime"]
+
+
+@pytest.mark.parametrize("command", ["local_invoke", "local_start_lambda", "local_start_api"])
+@pytest.mark.parametrize("section", ["default", "replica"])
+def test_local_commands_serve_the_sample(section: str, command: str) -> None:
+    configuration = tomllib.loads((TEMPLATE.parent / "samconfig.toml").read_text(encoding="utf-8"))
+    variables = json.loads((TEMPLATE.parent / configuration[section][command]["parameters"]["env_vars"]).read_text())
+    assert variables["Function"].keys() <= FUNCTION["Environment"]["Variables"].keys()
+    folder = variables["Function"]["MODEL_BUCKET"].removeprefix("file:///var/task/")
+    assert (TEMPLATE.parent / FUNCTION["CodeUri"] / folder / "admission.rds").exists()
+
+
+def test_the_replicas_images_are_those_make_replica_makes() -> None:
+    replica = tomllib.loads((TEMPLATE.parent / "samconfig.toml").read_text(encoding="utf-8"))["replica"]
+    assert replica["build"]["parameters"]["build_image"] == [BUILD_IMAGE]
+    for command in ("local_invoke", "local_start_lambda", "local_start_api"):
+        assert replica[command]["parameters"]["invoke_image"] == [RUN_IMAGE]
+    # sam would take a layer that was built in the other image from a cache they share.
+    assert replica["build"]["parameters"]["cache_dir"] not in {None, ".aws-sam/cache"}
 
 
 def test_the_emulator_runs_what_the_template_declares() -> None:
