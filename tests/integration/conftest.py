@@ -2,31 +2,56 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from admission.engine import Engine
-from emulator.rie import LambdaFunction
+from emulator.replica import bridge_address
+from emulator.rie import Answer
 from emulator.rlang import r_environment
 from emulator.s3 import EmbeddedS3
 from emulator.sandbox import TEMPLATE, Storage, function_on
 from emulator.stack import read_function
+from tests.integration.sam import SamFunction
 
 ROOT = TEMPLATE.parent
 REFERENCE_MODEL = ROOT / "build" / "admission.rds"
 
 Log = list[str]
-StartFunction = Callable[..., AbstractContextManager[tuple[LambdaFunction, Log]]]
 
 
-def rscript(*arguments: str | Path) -> str:
+class Function(Protocol):
+    """A running function, on whichever rung."""
+
+    def invoke(self, event: bytes) -> Answer: ...
+    def peak_memory_mb(self) -> float | None: ...
+
+
+StartFunction = Callable[..., AbstractContextManager[tuple[Function, Log]]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Choose the rung: this machine's R and Python, or the built artefacts in the Docker replica."""
+    parser.addoption("--rung", choices=("native", "replica"), default="native")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what says that it is for the other rung only."""
+    rung = config.getoption("rung")
+    others = [item for item in items if (marker := item.get_closest_marker("rung")) and marker.args != (rung,)]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
+def rscript(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> str:
     """Run a script in an R of its own, which knows nothing of how the engine is set up here."""
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    clean = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **(environment or {})}
     command = ["Rscript", "--vanilla", *arguments]
-    finished = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    finished = subprocess.run(command, env=clean, check=False, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
 
@@ -54,21 +79,31 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def address(pytestconfig: pytest.Config) -> str:
+    """Where the function reaches servers of these tests."""
+    return bridge_address() if pytestconfig.getoption("rung") == "replica" else "127.0.0.1"
+
+
 @pytest.fixture
-def s3() -> Iterator[EmbeddedS3]:
+def s3(address: str) -> Iterator[EmbeddedS3]:
     """An empty bucket of the test's own."""
-    with EmbeddedS3() as storage:
+    with EmbeddedS3(address) as storage:
         yield storage
 
 
 @pytest.fixture(scope="session")
-def start() -> StartFunction:
+def start(pytestconfig: pytest.Config) -> StartFunction:
     """Start the function on a bucket; with it comes its log, which grows line by line."""
+    in_replica = pytestconfig.getoption("rung") == "replica"
 
     @contextmanager
-    def start(storage: Storage, **overrides: str) -> Iterator[tuple[LambdaFunction, Log]]:
+    def start(storage: Storage, **overrides: str) -> Iterator[tuple[Function, Log]]:
         log: Log = []
-        with function_on(storage, log.append, overrides) as function:
+        starting = (
+            SamFunction(storage, log.append, overrides) if in_replica else function_on(storage, log.append, overrides)
+        )
+        with starting as function:
             yield function, log
 
     return start

@@ -21,12 +21,12 @@ class FaultyS3(ThreadingHTTPServer):
         ``moved`` (another region), ``not-modified`` (unasked), or ``STATUS CODE`` such as ``403 AccessDenied``.
     """
 
-    def __init__(self, content: bytes) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, content: bytes, address: str) -> None:
+        super().__init__((address, 0), _Handler)
         self.content = content
         self.mode = "ok"
         self.bucket = "models"
-        self.endpoint = f"http://127.0.0.1:{self.server_port}"
+        self.endpoint = f"http://{address}:{self.server_port}"
         self.closing = threading.Event()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -67,9 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def faulty_s3(content: bytes) -> Iterator[FaultyS3]:
-    """Serve on a free loopback port until the context ends."""
-    with FaultyS3(content) as server:
+def faulty_s3(content: bytes, address: str = "127.0.0.1") -> Iterator[FaultyS3]:
+    """Serve on a free port until the context ends."""
+    with FaultyS3(content, address) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -192,6 +192,13 @@ local({
   }
   saveRDS(glm(score ~ sleepy(years), gaussian, school), file.path(folder, "sleepy.rds"))
 })
+local({
+  greedy <- function(x) {
+    if (any(x > 50)) sum(rep(as.numeric(x), 3e7))
+    x
+  }
+  saveRDS(glm(score ~ greedy(years), gaussian, school), file.path(folder, "greedy.rds"))
+})
 saveRDS(glm(admit ~ tolower(state) + gre, binomial, school), file.path(folder, "folded.rds"))
 for (name in c("large", "large-too")) {
   large <- data.frame(x = round(rnorm(10000L), 3))

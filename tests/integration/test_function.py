@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from emulator.rie import LambdaFunction
 from emulator.s3 import EmbeddedS3
 from emulator.sandbox import TEMPLATE
-from tests.integration.conftest import Log, StartFunction
+from tests.integration.conftest import Function, Log, StartFunction
 from tests.integration.faulty_s3 import faulty_s3
 
 EVENTS = TEMPLATE.parent / "events"
@@ -52,20 +51,20 @@ ANSWERS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def storage(reference_model: bytes) -> Iterator[EmbeddedS3]:
-    with EmbeddedS3() as storage:
+def storage(reference_model: bytes, address: str) -> Iterator[EmbeddedS3]:
+    with EmbeddedS3(address) as storage:
         storage.put("admission.rds", reference_model)
         yield storage
 
 
 @pytest.fixture(scope="module")
-def warm(storage: EmbeddedS3, start: StartFunction) -> Iterator[tuple[LambdaFunction, Log]]:
+def warm(storage: EmbeddedS3, start: StartFunction) -> Iterator[tuple[Function, Log]]:
     """One sandbox for all tests of this module that leave it as it was."""
     with start(storage) as running:
         yield running
 
 
-def invoke(function: LambdaFunction, event: object) -> Any:
+def invoke(function: Function, event: object) -> Any:
     answer = function.invoke(event if isinstance(event, bytes) else json.dumps(event).encode())
     payload = json.loads(answer.payload)
     assert answer.failed == ("errorType" in payload)
@@ -77,7 +76,7 @@ def records(log: Log) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: str(path.stem))
-def test_every_event_of_the_repository_is_answered(path: Path, warm: tuple[LambdaFunction, Log]) -> None:
+def test_every_event_of_the_repository_is_answered(path: Path, warm: tuple[Function, Log]) -> None:
     function, _ = warm
     payload = invoke(function, path.read_bytes())
     if path.stem == "explain":
@@ -95,7 +94,7 @@ def test_no_answer_is_expected_of_an_event_that_does_not_exist() -> None:
     assert ANSWERS.keys() | {"explain"} == {path.stem for path in EVENTS.glob("*.json")}
 
 
-def test_an_explained_answer_names_the_object_in_s3(storage: EmbeddedS3, warm: tuple[LambdaFunction, Log]) -> None:
+def test_an_explained_answer_names_the_object_in_s3(storage: EmbeddedS3, warm: tuple[Function, Log]) -> None:
     function, _ = warm
     head = storage.client.head_object(Bucket=storage.bucket, Key="admission.rds")
     explained = invoke(function, EXPLAIN)
@@ -105,21 +104,23 @@ def test_an_explained_answer_names_the_object_in_s3(storage: EmbeddedS3, warm: t
     assert explained["model"] == {"key": "admission.rds", "version": head["VersionId"], "etag": head["ETag"].strip('"')}
 
 
+@pytest.mark.rung("native")  # `sam local` refuses them before the function is asked
 @pytest.mark.parametrize("event", [b"", b"{", b"nonsense", b'{"gre": }', b"\xff"])
-def test_what_is_no_json_fails_the_invocation_only(event: bytes, warm: tuple[LambdaFunction, Log]) -> None:
+def test_what_is_no_json_fails_the_invocation_only(event: bytes, warm: tuple[Function, Log]) -> None:
     function, _ = warm
     assert invoke(function, event)["errorType"] == "Runtime.UnmarshalError"
     assert invoke(function, ADMIT) == {"result": True}
 
 
-def test_a_large_batch_is_answered_in_order(warm: tuple[LambdaFunction, Log]) -> None:
+def test_a_large_batch_is_answered_in_order(warm: tuple[Function, Log]) -> None:
     function, _ = warm
     applicants = [{"gre": "800", "gpa": "4", "rank": rank} for rank in ("1", "4")] * 10_000
     results = invoke(function, {"applicants": applicants})["results"]
     assert results == [{"result": True}, {"result": False}] * 10_000
 
 
-def test_the_log_has_the_lines_lambda_would_write(warm: tuple[LambdaFunction, Log]) -> None:
+@pytest.mark.rung("native")  # `sam local` shows the emulator's own REPORT, which measures nothing
+def test_the_log_has_the_lines_lambda_would_write(warm: tuple[Function, Log]) -> None:
     function, log = warm
     del log[:]
     invoke(function, ADMIT)
@@ -145,7 +146,7 @@ def test_the_log_has_the_lines_lambda_would_write(warm: tuple[LambdaFunction, Lo
     assert metrics["PredictTime"][0] > 0
 
 
-def test_a_failure_is_counted_under_the_name_of_its_error(warm: tuple[LambdaFunction, Log]) -> None:
+def test_a_failure_is_counted_under_the_name_of_its_error(warm: tuple[Function, Log]) -> None:
     function, log = warm
     del log[:]
     invoke(function, {})
@@ -155,6 +156,7 @@ def test_a_failure_is_counted_under_the_name_of_its_error(warm: tuple[LambdaFunc
     assert "PredictTime" not in metrics
 
 
+@pytest.mark.rung("native")
 def test_the_first_report_has_the_init_duration(s3: EmbeddedS3, start: StartFunction, reference_model: bytes) -> None:
     s3.put("admission.rds", reference_model)
     with start(s3) as (function, log):
@@ -169,7 +171,7 @@ def test_the_first_report_has_the_init_duration(s3: EmbeddedS3, start: StartFunc
     assert sum("ColdStart" in record for record in records(log)) == 1
 
 
-def test_no_applicant_is_in_the_log(warm: tuple[LambdaFunction, Log]) -> None:
+def test_no_applicant_is_in_the_log(warm: tuple[Function, Log]) -> None:
     function, log = warm
     del log[:]
     invoke(function, {"gre": "777.125", "gpa": "3.21987", "rank": "3"})
@@ -179,11 +181,21 @@ def test_no_applicant_is_in_the_log(warm: tuple[LambdaFunction, Log]) -> None:
     assert not [line for line in log if re.search(r"777\d?\.125|3\.21987|secret", line)]
 
 
-def test_at_level_debug_the_event_is_in_the_log(s3: EmbeddedS3, start: StartFunction, reference_model: bytes) -> None:
+def test_at_level_debug_the_event_is_in_the_log_and_no_credentials(
+    s3: EmbeddedS3, start: StartFunction, reference_model: bytes
+) -> None:
     s3.put("admission.rds", reference_model)
+    request = {
+        "version": "2.0",
+        "requestContext": {"http": {"method": "POST", "path": "/admit"}},
+        "headers": {"authorization": "credential", "x-amz-security-token": "credential"},
+        "body": ADMIT.decode(),
+    }
     with start(s3, AWS_LAMBDA_LOG_LEVEL="DEBUG") as (function, log):
         invoke(function, ADMIT)
-    assert [record["event"] for record in records(log) if record.get("message") == "event"] == [json.loads(ADMIT)]
+        assert invoke(function, request)["statusCode"] == 200
+    assert [record["event"] for record in records(log) if record.get("message") == "event"] == [json.loads(ADMIT)] * 2
+    assert not [line for line in log if "credential" in line]
 
 
 def test_memory_is_flat_over_hundreds_of_invocations(
@@ -287,7 +299,7 @@ def warnings_of(log: Log) -> list[dict[str, Any]]:
     ],
 )
 def test_init_survives_and_a_later_invocation_recovers(
-    mode: str, error: str, reason: str, start: StartFunction, models: Path, reference_model: bytes
+    mode: str, error: str, reason: str, address: str, start: StartFunction, models: Path, reference_model: bytes
 ) -> None:
     contents = {
         "truncated": reference_model[:-100],
@@ -295,7 +307,7 @@ def test_init_survives_and_a_later_invocation_recovers(
         "no-model": (models / "refused-data-frame.rds").read_bytes(),
         "reserved-name": (models / "refused-reserved-name.rds").read_bytes(),
     }
-    with faulty_s3(contents.get(mode, reference_model)) as storage, start(storage) as (function, log):
+    with faulty_s3(contents.get(mode, reference_model), address) as storage, start(storage) as (function, log):
         storage.mode = "ok" if mode in contents else mode
         for _ in range(2 if mode != "slow" else 1):
             payload = invoke(function, ADMIT)
@@ -346,6 +358,7 @@ def test_r_that_fails_or_talks_leaves_the_function_in_order(s3: EmbeddedS3, star
     assert any("three's a crowd" in record.get("r", "") for record in records(log))
 
 
+@pytest.mark.rung("native")  # test_replica.py waits for the template's own 6 s
 def test_a_function_that_takes_too_long_is_killed_and_starts_anew(
     s3: EmbeddedS3, start: StartFunction, models: Path
 ) -> None:
