@@ -18,12 +18,20 @@ from emulator.sandbox import TEMPLATE
 RECIPE = TEMPLATE.parent / "layers" / "r"
 
 
-@pytest.fixture
-def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def engine_says(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    """A machine where everything is there but an engine to talk to."""
+
     def refuse() -> None:
-        raise DockerException("no socket")
+        raise DockerException(reason)
 
     monkeypatch.setattr(docker, "from_env", refuse)
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(tarfile, "data_filter", None, raising=False)
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine_says(monkeypatch, "no socket")
 
 
 def names(context: bytes) -> dict[str, int]:
@@ -54,7 +62,6 @@ def test_a_user_who_may_not_start_an_engine_is_told(
     no_engine: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(shutil, "which", lambda name: name)
     assert replica.main(["up"]) == 1
     assert "only root may start one: no socket" in capsys.readouterr().err
 
@@ -62,11 +69,7 @@ def test_a_user_who_may_not_start_an_engine_is_told(
 def test_a_user_who_may_not_use_the_engine_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse() -> None:
-        raise DockerException("Error while fetching server API version: PermissionError(13, 'Permission denied')")
-
-    monkeypatch.setattr(docker, "from_env", refuse)
-    monkeypatch.setattr(shutil, "which", lambda name: name)
+    engine_says(monkeypatch, "Error while fetching server API version: PermissionError(13, 'Permission denied')")
     assert replica.main(["up"]) == 1
     assert "join the group docker" in capsys.readouterr().err
 
@@ -75,7 +78,6 @@ def test_a_python_with_which_sam_cannot_build_is_refused_before_anything_is_made
     no_engine: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delattr(tarfile, "data_filter")
-    monkeypatch.setattr(shutil, "which", lambda name: name)
     assert replica.main(["up"]) == 1
     assert "sam build in a container needs Python 3.11.4 or later" in capsys.readouterr().err
 
