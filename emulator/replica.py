@@ -129,7 +129,7 @@ def bridge_address() -> str:
 
 def _engine() -> docker.DockerClient:
     try:
-        return _connect()
+        return docker.from_env()  # which asks the engine for its version
     except DockerException as error:
         if "PermissionError" in str(error):
             raise ReplicaError("this user may not use the Docker engine: join the group docker, or be root") from error
@@ -139,7 +139,7 @@ def _engine() -> docker.DockerClient:
         _say("installing the Docker engine")
         install("the Docker engine", {"apt-get": ["docker.io", "iptables"]})
         with contextlib.suppress(DockerException):  # the machine's own service manager may have started it
-            return _connect()
+            return docker.from_env()
     _say("starting a Docker engine; make replica-down ends it")
     _STATE.mkdir(exist_ok=True)
     with _LOG_FILE.open("wb") as log:
@@ -153,17 +153,11 @@ def _engine() -> docker.DockerClient:
     deadline = time.monotonic() + _ENGINE_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(DockerException):
-            return _connect()
+            return docker.from_env()
         time.sleep(0.2)
     process.terminate()
     last_words = _LOG_FILE.read_text(encoding="utf-8", errors="replace")[-2000:]
     raise ReplicaError(f"the Docker engine did not start:\n{last_words}")
-
-
-def _connect() -> docker.DockerClient:
-    client = docker.from_env()
-    client.ping()
-    return client
 
 
 def _root_file_system(engine: docker.DockerClient) -> str:

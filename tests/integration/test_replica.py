@@ -34,6 +34,10 @@ ROOT = TEMPLATE.parent
 LAYER = BUILT / "RLayer"
 HERE = Path(__file__).parent
 LAMBDA_GLIBC = (2, 34)
+ARTEFACTS = {
+    str(BUILT / "Function"): {"bind": "/var/task", "mode": "ro"},
+    str(LAYER): {"bind": "/opt", "mode": "ro"},
+}
 
 
 @pytest.fixture
@@ -143,7 +147,7 @@ def test_a_function_that_takes_longer_than_the_timeout_is_killed(
         assert invoke(function, {"years": 0})["result"] in (True, False)
 
 
-def test_the_image_answers_without_sam(reference_model: bytes) -> None:
+def test_the_image_answers_without_sam() -> None:
     """`docker run` with the image as AWS documents it for its own, without swap and with nothing to write to."""
     declared = read_function(TEMPLATE, {"ModelBucket": "file:///var/task/sample"})
     with contextlib.closing(docker.from_env()) as engine:
@@ -151,10 +155,7 @@ def test_the_image_answers_without_sam(reference_model: bytes) -> None:
             RUN_IMAGE,
             [declared.handler],
             environment=dict(declared.environment),
-            volumes={
-                str(BUILT / "Function"): {"bind": "/var/task", "mode": "ro"},
-                str(LAYER): {"bind": "/opt", "mode": "ro"},
-            },
+            volumes=ARTEFACTS,
             mem_limit="128m",
             memswap_limit="128m",
             read_only=True,
@@ -192,9 +193,8 @@ def in_the_layer(script: str, folder: Path, environment: dict[str, str]) -> None
             working_dir="/tests",
             environment={**declared, "PYTHONPATH": "/var/task:/opt/python:/var/runtime", **environment},
             volumes={
+                **ARTEFACTS,
                 str(HERE): {"bind": "/tests", "mode": "ro"},
-                str(BUILT / "Function"): {"bind": "/var/task", "mode": "ro"},
-                str(LAYER): {"bind": "/opt", "mode": "ro"},
                 str(folder): {"bind": "/exchange", "mode": "rw"},
             },
             mem_limit="128m",
